@@ -192,6 +192,7 @@ async def test_only_verified_addresses_and_subjects_administer_the_organization(
         ({"claims": {"iss": "https://evil.example"}}, "untrusted"),
         ({"claims": {"sub": ""}}, "untrusted"),
         ({"claims": {"at_hash": "wrong"}}, "untrusted"),
+        ({"claims": {"sub": "a\0b"}}, "untrusted"),
         ({"claims": {"exp": 1}}, "clock"),
         ({"claims": {"iat": time.time() + 3600}}, "clock"),
         ({"key": "unknown"}, "untrusted"),

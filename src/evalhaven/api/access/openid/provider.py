@@ -198,7 +198,8 @@ class Provider:
                 times = ", ".join(f"{name} {decoded.claims.get(name)}" for name in _TIMES)
                 raise LoginError(Problem.CLOCK, f"the ID token is of {times}, and now is {time.time():.0f}") from error
             raise LoginError(Problem.UNTRUSTED, f"the ID token was not accepted: {error}") from error
-        if not decoded.claims["sub"]:
+        subject = decoded.claims["sub"]
+        if not subject or not subject.isprintable():
             raise LoginError(Problem.UNTRUSTED, "the ID token names nobody")
         return decoded.claims
 
