@@ -20,6 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from evalhaven.access.keys import LOCAL_PREFIX
 from evalhaven.access.sessions import cookies_of
 from evalhaven.api.access.door import Door
+from evalhaven.api.access.logins import log_out_others
 from evalhaven.api.application import build_application
 from evalhaven.api.connections import ConnectionLimits, guarded_protocol
 from evalhaven.api.gateway.calls import Gateway, GatewayConfig
@@ -229,7 +230,7 @@ def build_server_application(
 
     @asynccontextmanager
     async def lifespan(_application: FastAPI) -> AsyncGenerator[None]:
-        await _settle_access(settings, services, show_key)
+        await settle_access(settings, services, show_key)
         sweep_scratch()
         # What other servers and workers are just writing has no row yet either.
         spared_s = 0.0 if settings.database_url is None else _WRITTEN_WITHIN_S
@@ -267,10 +268,17 @@ def build_server_application(
     return build_application(services, lifespan)
 
 
-async def _settle_access(settings: Settings, services: Services, show_key: Callable[[str], None]) -> None:
-    """Make the first key where other machines reach the server, and say who may do what."""
+async def settle_access(settings: Settings, services: Services, show_key: Callable[[str], None]) -> None:
+    """Make the first key where other machines reach the server, log out whom no provider knows any more, and say so.
+
+    Args:
+        settings: Those of this start.
+        services: Those of the server.
+        show_key: Shows the first key.
+    """
     if not settings.is_local and not settings.expose_without_keys:
         await make_first_key(services, show_key)
+    await log_out_others(services.database, settings.oidc_issuer)
     log = structlog.get_logger("evalhaven")
     if settings.public_url is None and settings.host in _EVERY_ADDRESS:
         log.warning(

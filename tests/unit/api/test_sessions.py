@@ -20,7 +20,9 @@ from evalhaven.api.access.making import make_admin_key, make_key
 from evalhaven.api.access.sessions import new_session
 from evalhaven.api.application import build_application
 from evalhaven.api.services import Services
+from evalhaven.app.server import settle_access
 from evalhaven.domain.scopes import DEFAULT_PROJECT, OrganizationScope, ProjectScope
+from evalhaven.settings import Settings
 from evalhaven.storage.access.keys import insert_key, revoke_key
 from evalhaven.storage.access.limits import save_key_limit
 from evalhaven.storage.access.members import delete_member, insert_member, update_member
@@ -344,6 +346,21 @@ async def test_a_session_looks_at_one_project_and_can_change_over_to_another(ser
         refused = await client.get("/v1/evals")
         assert (refused.status_code, "Choose another project" in refused.text) == (403, True)
         assert (await look_at("proj_default")).json()["caller"]["role"] == "admin"
+
+
+@ON_SQLITE_ONLY
+async def test_a_start_with_another_provider_or_none_logs_out_whom_the_one_before_knew(services: Services) -> None:
+    _, key = await store_key(services, Role.VIEWER)
+    person = await store_person(services, "ann", Role.VIEWER)  # of https://id.example
+    async with browsing(services) as ann, browsing(services) as other:
+        await log_person_in(services, ann, person)
+        await other.post("/api/session", json={"key": key}, headers=OWN)
+        for issuer, answered in (("https://id.example/", 200), (None, 401)):
+            settings = Settings.model_validate({"data_dir": services.spool_dir, "oidc_issuer": issuer})
+            await settle_access(settings, services, print)
+            services.door.forget()
+            assert (await ann.get("/v1/evals")).status_code == answered
+            assert (await other.get("/v1/evals")).status_code == 200
 
 
 @ON_SQLITE_ONLY

@@ -17,8 +17,10 @@ from evalhaven.storage.access.sessions import (
     Session,
     delete_ended_sessions,
     delete_session,
+    delete_sessions_of_others,
     insert_session,
 )
+from evalhaven.storage.database import Database
 
 _ORGANIZATION = OrganizationScope()
 _LONGEST_REASON = 500  # a provider may say anything
@@ -82,6 +84,12 @@ async def log_out(tx: AsyncConnection, request: Request, session: Session, calle
     if caller is not None:
         request.scope.setdefault("state", {})["caller"] = caller
         await record_audit(tx, request, "session.ended", (_kind(session), caller.id))
+
+
+async def log_out_others(database: Database, issuer: str | None) -> None:
+    """End the sessions of all people for whom another provider vouched than the one that there is now, if any."""
+    async with database.write() as tx:
+        await delete_sessions_of_others(tx, _ORGANIZATION, issuer)
 
 
 async def note_refused_login(tx: AsyncConnection, request: Request, reason: str) -> None:

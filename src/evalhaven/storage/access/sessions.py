@@ -11,7 +11,7 @@ from evalhaven.storage.access.keys import HeldKey, find_held_key_by_row
 from evalhaven.storage.access.members import Membership, list_memberships
 from evalhaven.storage.access.people import Person, find_person_by_row
 from evalhaven.storage.access.projects import Project, find_project_by_scope
-from evalhaven.storage.access.tables import sessions
+from evalhaven.storage.access.tables import people, sessions
 from evalhaven.storage.reading import ReadTransaction
 
 
@@ -104,6 +104,20 @@ async def delete_ended_sessions(tx: AsyncConnection, _scope: OrganizationScope, 
     """Remove the sessions that nobody can use any more because their time is over."""
     is_over = (sessions.c.expires_at <= now) | (sessions.c.last_seen_at <= now - IDLE_S)
     await tx.execute(delete(sessions).where(is_over))
+
+
+async def delete_sessions_of_others(tx: AsyncConnection, _scope: OrganizationScope, issuer: str | None) -> None:
+    """Log everybody out for whom another provider vouched than the one that there is now.
+
+    Args:
+        tx: Open write transaction.
+        issuer: The provider, with or without a slash at its end; None if there is none.
+    """
+    others = select(people.c.key)
+    if issuer is not None:
+        bare = issuer.rstrip("/")
+        others = others.where(people.c.issuer.not_in((bare, f"{bare}/")))
+    await tx.execute(delete(sessions).where(sessions.c.person_key.in_(others)))
 
 
 async def note_seen(tx: AsyncConnection, _scope: OrganizationScope, digest: bytes, at: int) -> None:
