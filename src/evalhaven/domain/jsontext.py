@@ -59,7 +59,7 @@ def parse_received(text: bytes | str) -> JsonValue:
         InvalidJsonError: As for `parse`, or the text has more than 500 levels.
     """
     raw = text if isinstance(text, bytes) else text.encode("utf-8", "replace")
-    if raw.count(b"[") + raw.count(b"{") > MAX_NESTING and _nesting(raw) > MAX_NESTING:
+    if may_be_too_deep(raw) and _nesting(raw) > MAX_NESTING:
         raise InvalidJsonError("it is nested too deeply")
     return parse(text)
 
@@ -76,10 +76,15 @@ def parse_reply(raw: bytes) -> JsonValue:
     try:
         return parse_received(raw)
     except InvalidJsonError:
-        if raw.count(b"[") + raw.count(b"{") > MAX_NESTING and _nesting(raw) > MAX_NESTING:
+        if may_be_too_deep(raw) and _nesting(raw) > MAX_NESTING:
             raise
     text = raw.decode(json.detect_encoding(raw), "replace").removeprefix("\ufeff")
     return _loads(_FORGIVING, text)
+
+
+def may_be_too_deep(raw: bytes) -> bool:
+    """Tell whether a JSON text has brackets enough for more than 500 levels; False for nearly all, at no cost."""
+    return len(raw) > MAX_NESTING and raw.count(b"[") + raw.count(b"{") > MAX_NESTING
 
 
 def _nesting(raw: bytes) -> int:

@@ -193,7 +193,7 @@ def sample_namespace(output: list[JsonValue], finish_reason: str, model: str) ->
     messages = [message for message in output if isinstance(message, dict)]
     first = messages[0] if messages else {}
     if len(messages) == 1 and first.keys() == _PLAIN_KEYS and isinstance(said := first["content"], str):
-        return _plain_namespace(first, said, finish_reason, model)
+        return plain_namespace(first["role"], said, finish_reason, model)
     text = text_of(first) or ""
     audio = first.get("audio")
     if not text and isinstance(audio, dict):
@@ -217,9 +217,9 @@ def namespace_of(sample: Sample) -> JsonObject:
     return namespace if sample.extras is None else namespace | sample.extras
 
 
-def _plain_namespace(message: JsonObject, text: str, finish_reason: str, model: str) -> JsonObject:
+def plain_namespace(role: JsonValue, text: str, finish_reason: str, model: str) -> JsonObject:
     """Return what `sample_namespace` does for a single message of one text, which most answers are."""
-    said: JsonObject = {"role": message["role"], "content": text, "refusal": None}
+    said: JsonObject = {"role": role, "content": text, "refusal": None}
     choice: JsonObject = {"index": 0, "message": said, "finish_reason": finish_reason}
     namespace: JsonObject = {"model": model, "choices": [choice], "output_text": text, "output_tools": []}
     _add_output_json(namespace, text)

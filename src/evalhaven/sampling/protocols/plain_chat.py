@@ -8,8 +8,8 @@ from typing import Annotated
 
 import msgspec
 
-from evalhaven.domain.jsontext import MAX_NESTING, JsonValue
-from evalhaven.domain.samples import MAX_TOKENS, NO_USAGE, Sample, Usage, sample_namespace
+from evalhaven.domain.jsontext import may_be_too_deep
+from evalhaven.domain.samples import MAX_TOKENS, NO_USAGE, Sample, Usage, plain_namespace
 
 _Count = Annotated[int, msgspec.Meta(ge=0, lt=MAX_TOKENS)]
 
@@ -62,7 +62,7 @@ _decode = msgspec.json.Decoder(_Completion).decode
 
 def find_plain_sample(body: bytes) -> Sample | None:
     """Return the sample of a chat completion; None if it is not a plain one."""
-    if body.count(b"[") + body.count(b"{") > MAX_NESTING:
+    if may_be_too_deep(body):
         return None
     try:
         completion = _decode(body)
@@ -74,13 +74,13 @@ def find_plain_sample(body: bytes) -> Sample | None:
     if not text or text.isspace() or message.refusal or message.tool_calls:
         return None
     finish_reason, model = choice.finish_reason or "", completion.model or ""
-    output: list[JsonValue] = [{"role": message.role or "assistant", "content": text}]
+    role = message.role or "assistant"
     return Sample(
-        output=output,
+        output=[{"role": role, "content": text}],
         finish_reason=finish_reason,
         model=model,
         usage=NO_USAGE if completion.usage is None else _usage_of(completion.usage),
-        namespace=sample_namespace(output, finish_reason, model),
+        namespace=plain_namespace(role, text, finish_reason, model),
     )
 
 
