@@ -118,8 +118,3 @@ class OutputItem(msgspec.Struct, frozen=True):
     def mends(self, older: "OutputItem") -> bool:
         """Tell whether the item may replace an older evaluation: only if a sample or a grade now succeeded."""
         return self.error_count < older.error_count
-
-    @property
-    def is_unresolved(self) -> bool:
-        """Tell whether a placeholder of any criterion had no value."""
-        return any(grade.unresolved for grade in self.grades)

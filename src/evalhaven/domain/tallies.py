@@ -68,11 +68,13 @@ class Tally:
         for item in items:
             statuses[item.status] += 1
             spent.add(item)
-            unresolved += item.is_unresolved
+            is_unresolved = False
             for count, grade in zip(counts, item.grades, strict=False):
                 count[2 if grade.error is not None else 0 if grade.passed else 1] += 1
+                is_unresolved = is_unresolved or bool(grade.unresolved)
                 if grade.calls:
                     spent.add_judging(grade.calls)
+            unresolved += is_unresolved
         if not any(statuses):
             return self
         return replace(
@@ -152,7 +154,8 @@ class SpendingCounter:
         if sample.recorded_text is not None or sample is NO_SAMPLE or sample.is_reused:
             return
         self._has_news = True
-        self._retries += max(0, sample.attempts - 1)
+        if sample.attempts > 1:
+            self._retries += sample.attempts - 1
         if sample.is_cached:
             self._cache_hits += 1
         elif sample.latency_ms is not None:

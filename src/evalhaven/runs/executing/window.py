@@ -67,14 +67,12 @@ class ChunkWindow:
         self._bytes += rows * self._bytes_a_row[number]
 
     def _tell(self) -> None:
-        if self.is_full:
+        if not self._was_full or self.is_full:
             return
-        if not self._has_room.is_set():
-            self._has_room.set()
-        if self._was_full:
-            self._was_full = False
-            if self.on_room is not None:
-                self.on_room()
+        self._was_full = False
+        self._has_room.set()
+        if self.on_room is not None:
+            self.on_room()
 
     @property
     def is_full(self) -> bool:
