@@ -27,6 +27,8 @@ OUTPUT_ITEM_PREFIX = "outputitem_"
 FILE_PREFIXES = ("file-",)
 
 _BASE62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+_TICK_BITS = 16
+_TICKS_A_SECOND = 1 << _TICK_BITS
 _FILE_ID_LENGTH = 22
 _GRADER_NAME_LENGTH = 12
 _GRADER_NAME_BITS = 128  # far more than 12 letters hold, so that all are equally likely
@@ -69,9 +71,10 @@ class IdFactory:
         """Return `evalrun_` and 32 hex digits."""
         return RunId(f"evalrun_{self._next_hex()}")
 
-    def new_output_item_id(self) -> OutputItemId:
-        """Return `outputitem_` and 32 hex digits."""
-        return OutputItemId(f"{OUTPUT_ITEM_PREFIX}{self._next_hex()}")
+    def new_output_item(self) -> tuple[OutputItemId, int]:
+        """Return `outputitem_` and 32 hex digits, and the Unix second that they hold."""
+        tick = self._next_tick()
+        return OutputItemId(f"{OUTPUT_ITEM_PREFIX}{self._hex_of(tick)}"), tick >> _TICK_BITS
 
     def new_file_id(self) -> FileId:
         """Return `file-` and 22 base-62 digits, which sort by creation too."""
@@ -153,12 +156,15 @@ class IdFactory:
         return f"{self._random_bits(64):016x}"
 
     def _next_hex(self) -> str:
+        return self._hex_of(self._next_tick())
+
+    def _hex_of(self, tick: int) -> str:
         # One number of 128 bits: two formats more would cost as much as everything else here.
-        return f"{self._next_tick() << 80 | 0x8190 << 64 | self._random_bits(65):032x}"
+        return f"{tick << 80 | 0x8190 << 64 | self._random_bits(65):032x}"
 
     def _next_tick(self) -> int:
         """Return a 48-bit count of 1/65536 s since 1970, larger than any before it."""
-        self._last = max(int(self._clock.now() * 65536), self._last + 1)
+        self._last = max(int(self._clock.now() * _TICKS_A_SECOND), self._last + 1)
         return self._last
 
 

@@ -16,10 +16,16 @@ from evalhaven.domain.ids import (
 from tests.unit.domain.still_clock import StillClock, still_ids
 
 NOW = 1_746_133_283
+
+
+def new_output_item_id(ids: IdFactory) -> str:
+    return ids.new_output_item()[0]
+
+
 MAKERS: list[Callable[[IdFactory], str]] = [
     IdFactory.new_eval_id,
     IdFactory.new_run_id,
-    IdFactory.new_output_item_id,
+    new_output_item_id,
     IdFactory.new_file_id,
 ]
 
@@ -29,7 +35,7 @@ MAKERS: list[Callable[[IdFactory], str]] = [
     [
         (IdFactory.new_eval_id, "eval_"),
         (IdFactory.new_run_id, "evalrun_"),
-        (IdFactory.new_output_item_id, "outputitem_"),
+        (new_output_item_id, "outputitem_"),
     ],
 )
 def test_ids_have_the_hosted_form(make: Callable[[IdFactory], str], prefix: str) -> None:
@@ -39,6 +45,12 @@ def test_ids_have_the_hosted_form(make: Callable[[IdFactory], str], prefix: str)
         match = re.fullmatch(rf"{prefix}([0-9a-f]{{8}})[0-9a-f]{{4}}(819[01])[0-9a-f]{{16}}", make(ids))
         assert match is not None
         assert int(match[1], 16) == NOW
+
+
+def test_an_output_item_gets_the_second_in_its_id() -> None:
+    item_id, created_at = IdFactory(StillClock()).new_output_item()
+
+    assert created_at == created_at_of(item_id) == NOW
 
 
 def test_both_versions_of_the_hosted_form_occur() -> None:

@@ -6,7 +6,7 @@ from typing import Protocol
 import anyio
 
 from evalhaven.domain import jsontext
-from evalhaven.domain.ids import IdFactory, created_at_of
+from evalhaven.domain.ids import IdFactory
 from evalhaven.domain.jsontext import JsonValue
 from evalhaven.domain.output_items import Grade, OutputItem
 from evalhaven.domain.samples import Sample, unsampled
@@ -124,12 +124,12 @@ class ItemEvaluator:
         else:
             sample = await self._sampler.sample_item({"item": row.item}, repeat)
         grades = [] if sample.error is not None else await self._grade(row, sample)
-        item_id = self._ids.new_output_item_id()
+        item_id, created_at = self._ids.new_output_item()
         return OutputItem(
             id=item_id,
             position=position,
             repeat=repeat,
-            created_at=created_at_of(item_id),
+            created_at=created_at,
             item_text=row.item_text,
             item_hash=jsontext.canonical_hash(row.item),
             sample=sample,
@@ -144,7 +144,10 @@ class ItemEvaluator:
         numbers = range(len(self._graders)) if chosen is None else chosen
         if self._waits_abreast:
             return await self._grade_abreast(numbers, namespaces)
-        return [await self._graders[number].grade(namespaces) for number in numbers]
+        grades: list[Grade] = []
+        for number in numbers:  # a comprehension that awaits would be one more coroutine
+            grades.append(await self._graders[number].grade(namespaces))  # noqa: PERF401
+        return grades
 
     async def _grade_abreast(self, numbers: Collection[int], namespaces: Mapping[str, JsonValue]) -> list[Grade]:
         """Grade with all waiting graders at once, and with the others meanwhile."""

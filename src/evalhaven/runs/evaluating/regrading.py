@@ -2,7 +2,6 @@
 
 import msgspec
 
-from evalhaven.domain.ids import created_at_of
 from evalhaven.domain.output_items import OutputItem
 from evalhaven.domain.samples import NO_SAMPLE, Sample
 from evalhaven.runs.evaluating.items import ItemEvaluator
@@ -27,12 +26,12 @@ class StoredItemEvaluator(ItemEvaluator):
 
     async def _grade_again(self, row: StoredRow, stored: OutputItem) -> OutputItem:
         sample = _reused(row.readable)
-        item_id = self._ids.new_output_item_id()
+        item_id, created_at = self._ids.new_output_item()
         return OutputItem(
             id=item_id,
             position=stored.position,
             repeat=stored.repeat,
-            created_at=created_at_of(item_id),
+            created_at=created_at,
             item_text=stored.item_text,
             item_hash=stored.item_hash,
             sample=sample,

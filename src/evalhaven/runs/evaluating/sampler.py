@@ -1,7 +1,7 @@
 """The sampler: asks a model for the sample of one item, or to judge that sample."""
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from hashlib import sha256
@@ -103,6 +103,7 @@ class Sampler:
         self._large = ByteAllowance(_LARGE_BYTES_UNDER_WAY)
         self._largest_bytes = 0
         self._identity = _identity_of(self._target.endpoint, self._maker.path)
+        self._read_reply = partial(read_reply, self._maker.path)
         self._began_at = engine.clock.now()
         self.on_pause: Callable[[], None] | None = None  # called whenever a call pauses before its next attempt
         # A run that is taken up again continues its counts.
@@ -191,34 +192,35 @@ class Sampler:
         self._largest_bytes = max(self._largest_bytes, len(request.body))
         return request
 
-    async def _answer(self, request: ModelRequest, repeat: int) -> Sample:
-        request_hash = self._hash_of(request, repeat) if self._options.cache else None
-        if request_hash is not None:
-            found = await self._engine.patience.persist(partial(self._find_cached, request_hash))
-            if found is not None:
-                return msgspec.structs.replace(
-                    found,
-                    input=request.shown,
-                    cost=0.0,
-                    attempts=0,
-                    is_cached=True,
-                    namespace=namespace_of(found),
-                    unresolved=request.unresolved,
-                )
-        return await self._ask(request, request_hash)
+    def _answer(self, request: ModelRequest, repeat: int) -> Awaitable[Sample]:
+        return self._find_or_ask(request, repeat) if self._options.cache else self._ask(request, None)
+
+    async def _find_or_ask(self, request: ModelRequest, repeat: int) -> Sample:
+        request_hash = self._hash_of(request, repeat)
+        found = await self._engine.patience.persist(partial(self._find_cached, request_hash))
+        if found is None:
+            return await self._ask(request, request_hash)
+        return msgspec.structs.replace(
+            found,
+            input=request.shown,
+            cost=0.0,
+            attempts=0,
+            is_cached=True,
+            namespace=namespace_of(found),
+            unresolved=request.unresolved,
+        )
 
     async def _find_cached(self, request_hash: bytes) -> Sample | None:
         async with self._engine.database.read() as tx:
             return await find_cached(tx, self._scope, request_hash)
 
     async def _ask(self, request: ModelRequest, request_hash: bytes | None) -> Sample:
-        path = self._maker.path
         try:
             called = await self._engine.caller.call(
                 self._target,
-                path,
+                self._maker.path,
                 request.body,
-                lambda body: read_reply(path, body),
+                self._read_reply,
                 len(request.body) // _CHARS_A_TOKEN,
                 self._asker,
             )

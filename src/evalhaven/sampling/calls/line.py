@@ -1,7 +1,7 @@
 """A model at its endpoint: what its calls share, and one attempt of one of them."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
@@ -107,21 +107,32 @@ class Line:
                 error.error, attempts, is_fatal_for_run=True, is_unreachable=error.is_strange
             ) from error
 
-    async def ask(
+    def ask(
         self, url: str, body: bytes, parse: Callable[[bytes], T], permit: int, expected_tokens: int
-    ) -> T | Failure:
+    ) -> Awaitable[T | Failure]:
         """Make one attempt; return the answer, or why there is no answer."""
         if self._tracing is None:
-            return await self._attempt(url, self._headers, body, parse, permit, expected_tokens)
+            return self._attempt(url, self._headers, body, parse, permit, expected_tokens)
+        return self._attempt_traced(self._tracing, url, body, parse, permit, expected_tokens)
+
+    async def _attempt_traced(
+        self,
+        tracing: "Tracing",
+        url: str,
+        body: bytes,
+        parse: Callable[[bytes], T],
+        permit: int,
+        expected_tokens: int,
+    ) -> T | Failure:
         operation = "embeddings" if url.endswith(EMBEDDINGS_PATH) else "chat"
-        with self._tracing.call(operation, self._endpoint.name, self._model, body) as (span, headers):
+        with tracing.call(operation, self._endpoint.name, self._model, body) as (span, headers):
             answer = await self._attempt(url, {**self._headers, **headers}, body, parse, permit, expected_tokens)
             if isinstance(answer, Failure):
-                self._tracing.note_failure(span, answer.error.code)
+                tracing.note_failure(span, answer.error.code)
             elif isinstance(answer, Sample):
                 used = (answer.usage.prompt_tokens, answer.usage.completion_tokens)
                 reasons = [answer.finish_reason] if answer.finish_reason else []
-                self._tracing.note_answer(span, answer.model or self._model, used, reasons, answer.output)
+                tracing.note_answer(span, answer.model or self._model, used, reasons, answer.output)
             return answer
 
     async def _attempt(
