@@ -72,7 +72,7 @@ def test_the_database_is_not_upgraded_under_a_running_server(server: Server) -> 
     server.stop()
     upgraded = run_command("db", "upgrade", "--data-dir", str(server.data_dir))
     assert upgraded.returncode == 0
-    assert "at revision 0020" in upgraded.stdout
+    assert "at revision 0021" in upgraded.stdout
 
 
 def test_the_database_of_a_new_directory_is_made_by_the_upgrade(tmp_path: Path) -> None:

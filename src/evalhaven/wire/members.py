@@ -12,7 +12,9 @@ RoleName = Literal["viewer", "editor", "admin"]
 class AddMemberRequest(WireModel):
     """Say who becomes a member of the project, and what they may do there."""
 
-    person: NonEmptyStr = Field(description="Somebody who has logged in before: their id or address.")
+    person: NonEmptyStr = Field(
+        description="Somebody who has logged in before: their id, or an address that their provider has verified."
+    )
     role: RoleName = Field(description="`viewer` sees, `editor` also changes and executes, `admin` also manages.")
 
 
@@ -29,6 +31,9 @@ class Person(OpenObject):
     id: str = Field(description="By which they are made a member.")
     name: str = Field(description="What their provider calls them: by name, else by address, else by subject.")
     email: str | None = Field(description="Their address, as the provider says it; null if it says none.")
+    is_email_verified: bool = Field(
+        description="Whether the provider said at their last login that it has made sure that the address is theirs."
+    )
     issuer: str = Field(description="The provider that vouches for them.")
     subject: str = Field(description="By what the provider knows them.")
     is_organization_admin: bool = Field(description="Whether they administer the organization.")

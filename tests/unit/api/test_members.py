@@ -108,3 +108,19 @@ async def test_people_are_found_by_whatever_they_are_called(services: Services) 
         ):
             told = (await client.get(f"/api/people?{query}")).json()
             assert ([each["name"] for each in told["data"]], told["has_more"]) == (names, has_more)
+
+
+@ON_SQLITE_ONLY
+async def test_an_address_that_nobody_has_verified_makes_nobody_a_member(services: Services) -> None:
+    _, secret = await store_key(services, None)
+    mallory = await store_person(services, "mallory", None, email="boss@example.org", is_verified=False)
+    async with browsing(services) as client:
+        client.headers["authorization"] = f"Bearer {secret}"
+        body = {"person": "Boss@example.org", "role": "admin"}
+        refused = await client.post("/api/members", json=body)
+        assert (refused.status_code, refused.json()["error"]["code"]) == (400, "unverified_address")
+        assert f"{mallory.id} ('Mallory' of https://id.example)" in refused.json()["error"]["message"]
+        boss = await store_person(services, "boss", None)
+        assert (await client.post("/api/members", json=body)).json()["person"]["id"] == boss.id
+        by_id = await client.post("/api/members", json={"person": mallory.id, "role": "viewer"})
+        assert by_id.json()["person"]["is_email_verified"] is False

@@ -71,10 +71,19 @@ async def add_project(services: Services) -> None:
     services.door.forget()
 
 
-async def store_person(services: Services, name: str, role: Role | None, *, is_admin: bool = False) -> Person:
+async def store_person(
+    services: Services,
+    name: str,
+    role: Role | None,
+    *,
+    is_admin: bool = False,
+    email: str = "",
+    is_verified: bool = True,
+) -> Person:
     """Store somebody who has logged in, as a member of the first project."""
+    address = email or f"{name}@example.org"
     told = Person(
-        services.ids.new_person_id(), "https://id.example", name, f"{name}@example.org", name.title(), is_admin, 1
+        services.ids.new_person_id(), "https://id.example", name, address, name.title(), is_admin, 1, is_verified
     )
     async with services.database.write() as tx:
         await insert_person(tx, ORGANIZATION, told)

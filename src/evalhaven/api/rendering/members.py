@@ -17,6 +17,7 @@ def shown_person(person: Person, *, is_organization_admin: bool) -> wire.Person:
         id=person.id,
         name=person.shown_name,
         email=person.email,
+        is_email_verified=person.is_email_verified,
         issuer=person.issuer,
         subject=person.subject,
         is_organization_admin=is_organization_admin,

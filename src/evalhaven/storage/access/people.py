@@ -27,6 +27,7 @@ class Person:
         name: What they are called.
         is_organization_admin: Whether they administered the organization at their last login.
         created_at: Unix second of their first login.
+        is_email_verified: Whether the provider said at their last login that the address is theirs for certain.
         last_seen_at: Unix second of their last login.
         key: Their row; 0 before it is stored.
     """
@@ -38,6 +39,7 @@ class Person:
     name: str | None
     is_organization_admin: bool
     created_at: int
+    is_email_verified: bool = False
     last_seen_at: int | None = None
     key: int = 0
 
@@ -104,6 +106,7 @@ async def insert_person(tx: AsyncConnection, _scope: OrganizationScope, new: Per
             issuer=new.issuer,
             subject=new.subject,
             email=new.email,
+            is_email_verified=new.is_email_verified,
             name=new.name,
             is_organization_admin=new.is_organization_admin,
             created_at=new.created_at,
@@ -119,6 +122,7 @@ async def update_person(tx: AsyncConnection, _scope: OrganizationScope, person: 
         .where(people.c.key == person.key)
         .values(
             email=person.email,
+            is_email_verified=person.is_email_verified,
             name=person.name,
             is_organization_admin=person.is_organization_admin,
             last_seen_at=person.last_seen_at,
@@ -142,6 +146,7 @@ def person_of(row: Row[Any]) -> Person:
         issuer=row.issuer,
         subject=row.subject,
         email=row.email,
+        is_email_verified=row.is_email_verified,
         name=row.name,
         is_organization_admin=row.is_organization_admin,
         created_at=row.created_at,

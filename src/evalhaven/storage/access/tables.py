@@ -39,6 +39,7 @@ people = Table(
     Column("issuer", Text, nullable=False),
     Column("subject", Text, nullable=False),
     Column("email", JsonText),
+    Column("is_email_verified", Boolean, nullable=False, server_default=false()),
     Column("name", JsonText),
     Column("is_organization_admin", Boolean, nullable=False, server_default=false()),
     Column("created_at", BigInteger, nullable=False),

@@ -72,9 +72,8 @@ function AddForm({ members, onDone }: { members: readonly Member[]; onDone: () =
         />
       ) : (
         <label>
-          Address
+          Address, or id
           <input
-            type="email"
             required
             placeholder="somebody@example.org"
             onChange={(event) => setPerson(event.target.value.trim() || undefined)}
@@ -131,6 +130,9 @@ function People({ people, chosen, onChoose }: PeopleProps) {
               <span className="second">
                 <Name text={each.email} />
               </span>
+            )}
+            {each.email !== null && !each.is_email_verified && (
+              <span className="second"> (address not verified)</span>
             )}
           </span>
         </label>

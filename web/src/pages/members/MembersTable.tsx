@@ -70,7 +70,12 @@ function MemberRow({ member, isBusy, onChange, onRemoved }: RowProps) {
         <Name text={person.name} />
         {person.is_organization_admin && <span className="second small"> administers the organization</span>}
       </th>
-      <td>{person.email === null ? <span className="second">none</span> : <Name text={person.email} />}</td>
+      <td>
+        {person.email === null ? <span className="second">none</span> : <Name text={person.email} />}
+        {person.email !== null && !person.is_email_verified && (
+          <span className="second"> (not verified)</span>
+        )}
+      </td>
       <td>
         <select
           aria-label={`Role of ${visibleText(person.name)}`}

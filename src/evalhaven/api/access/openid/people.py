@@ -54,6 +54,7 @@ async def welcome(tx: AsyncConnection, config: OpenIdConfig, identity: Identity,
         issuer=identity.issuer,
         subject=identity.subject,
         email=identity.email,
+        is_email_verified=identity.is_email_verified,
         name=identity.name,
         is_organization_admin=administers(
             config.admins, identity.email if identity.is_email_verified else None, identity.subject

@@ -35,6 +35,7 @@ router = APIRouter(prefix="/api", tags=["Access"], route_class=GuardedRoute)
 PersonId = Annotated[str, Path(description="Id of the person.")]
 _ORGANIZATION = OrganizationScope()
 _MOST_PEOPLE = 1000
+_MOST_CLAIMANTS = 3
 
 
 @router.get(
@@ -127,11 +128,20 @@ async def _find(tx: ReadTransaction, named: str) -> Person:
 
     Raises:
         NotFoundError: There is none.
-        InvalidRequestError: Several have this address.
+        InvalidRequestError: Several have this address, or somebody who may only say so.
     """
     if "@" not in named:
         return await get_person(tx, _ORGANIZATION, named)
-    found = await find_people_by_email(tx, _ORGANIZATION, named)
+    having = await find_people_by_email(tx, _ORGANIZATION, named)
+    found = [each for each in having if each.is_email_verified]
+    if having and not found:
+        claimants = ", ".join(f"{each.id} ({each.shown_name!r} of {each.issuer})" for each in having[:_MOST_CLAIMANTS])
+        raise InvalidRequestError(
+            f"No provider has verified that the address {named[:100]!r} is that of whoever logged in with it: "
+            f"{claimants}. Ask the person in question; then send that id.",
+            param="person",
+            code="unverified_address",
+        )
     if not found:
         raise InvalidRequestError(
             f"Nobody with the address {named[:100]!r} has logged in to this server. Ask them to log in once: they are "
