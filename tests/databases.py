@@ -74,9 +74,7 @@ class PostgresServer:
             yield self
         finally:
             self.stop(signal.SIGQUIT)
-            shutil.rmtree(self._cluster, ignore_errors=True)
-            with contextlib.suppress(OSError):
-                self.directory.rmdir()
+            shutil.rmtree(self.directory, ignore_errors=True)
 
     def start(self) -> None:
         """Start the process and return when it answers."""
