@@ -18,6 +18,7 @@ from evalhaven.storage.access.sessions import (
     delete_ended_sessions,
     delete_session,
     delete_sessions_of_others,
+    has_sessions_of_others,
     insert_session,
 )
 from evalhaven.storage.database import Database
@@ -88,8 +89,10 @@ async def log_out(tx: AsyncConnection, request: Request, session: Session, calle
 
 async def log_out_others(database: Database, issuer: str | None) -> None:
     """End the sessions of all people for whom another provider vouched than the one that there is now, if any."""
-    async with database.write() as tx:
-        await delete_sessions_of_others(tx, _ORGANIZATION, issuer)
+    # To write would keep a start waiting for as long as others keep the database locked.
+    if await database.fetch(lambda tx: has_sessions_of_others(tx, _ORGANIZATION, issuer)):
+        async with database.write() as tx:
+            await delete_sessions_of_others(tx, _ORGANIZATION, issuer)
 
 
 async def note_refused_login(tx: AsyncConnection, request: Request, reason: str) -> None:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import ColumnElement, delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from evalhaven.access.sessions import IDLE_S
@@ -106,6 +106,12 @@ async def delete_ended_sessions(tx: AsyncConnection, _scope: OrganizationScope, 
     await tx.execute(delete(sessions).where(is_over))
 
 
+async def has_sessions_of_others(tx: ReadTransaction, _scope: OrganizationScope, issuer: str | None) -> bool:
+    """Tell whether `delete_sessions_of_others` would log anybody out."""
+    query = select(sessions.c.digest).where(_is_of_another(issuer)).limit(1)
+    return (await tx.execute(query)).one_or_none() is not None
+
+
 async def delete_sessions_of_others(tx: AsyncConnection, _scope: OrganizationScope, issuer: str | None) -> None:
     """Log everybody out for whom another provider vouched than the one that there is now.
 
@@ -113,11 +119,15 @@ async def delete_sessions_of_others(tx: AsyncConnection, _scope: OrganizationSco
         tx: Open write transaction.
         issuer: The provider, with or without a slash at its end; None if there is none.
     """
+    await tx.execute(delete(sessions).where(_is_of_another(issuer)))
+
+
+def _is_of_another(issuer: str | None) -> ColumnElement[bool]:
     others = select(people.c.key)
     if issuer is not None:
         bare = issuer.rstrip("/")
         others = others.where(people.c.issuer.not_in((bare, f"{bare}/")))
-    await tx.execute(delete(sessions).where(sessions.c.person_key.in_(others)))
+    return sessions.c.person_key.in_(others)
 
 
 async def note_seen(tx: AsyncConnection, _scope: OrganizationScope, digest: bytes, at: int) -> None:
