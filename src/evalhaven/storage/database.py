@@ -32,6 +32,7 @@ from evalhaven.meters.board import Board, Reading
 from evalhaven.meters.declared import CONNECTIONS, CONNECTIONS_MOST, TRANSACTION_SECONDS, TRANSACTIONS_FAILED
 from evalhaven.storage.queue.tables import SCHEMA
 from evalhaven.storage.reading import ReadingThreads, ReadTransaction, WriteTransaction, WritingThreads
+from evalhaven.storage.stopping import connect_sqlite
 from evalhaven.storage.turns import WriteTurns, turns_path
 
 if TYPE_CHECKING:
@@ -272,7 +273,8 @@ def open_database(
         engine, blocking = _punctual_engines(url, connect_args, options)
     else:
         options["connect_args"] = connect_args
-        engine = create_async_engine(url, poolclass=AsyncAdaptedQueuePool, **options)
+        in_loops = {**options, "connect_args": {**connect_args, "async_creator_fn": connect_sqlite}}
+        engine = create_async_engine(url, poolclass=AsyncAdaptedQueuePool, **(in_loops if is_sqlite else options))
         blocking = create_engine(_blocking_url(url), poolclass=QueuePool, **options)
     writing = create_engine(_blocking_url(url), poolclass=QueuePool, **options) if is_sqlite else None
     reading = _SQLITE_READING if is_sqlite else _POSTGRESQL_READING
