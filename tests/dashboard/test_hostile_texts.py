@@ -330,10 +330,11 @@ def test_no_name_of_a_key_a_project_or_a_person_is_executed_and_each_is_shown(
         made("/api/keys", {"name": text})
         made("/v1/organization/projects", {"name": text})
     with contextlib.closing(sqlite3.connect(server.database_path, timeout=30)) as database, database:
-        columns = "public_id, issuer, subject, email, name, created_at"
+        columns = "public_id, issuer, subject, email, name, created_at, is_email_verified"
         for number, text in enumerate(names):
-            row = (f"user-{number}", text.encode("utf-8", "replace").decode(), str(number), *[json.dumps(text)] * 2, 1)
-            database.execute(f"insert into people ({columns}) values (?, ?, ?, ?, ?, ?)", row)  # noqa: S608 - those columns
+            issuer, named = text.encode("utf-8", "replace").decode(), json.dumps(text)
+            row = (f"user-{number}", issuer, str(number), named, named, 1, 1)
+            database.execute(f"insert into people ({columns}) values (?, ?, ?, ?, ?, ?, ?)", row)  # noqa: S608 - those columns
     for number in range(len(names)):
         made("/api/members", {"person": f"user-{number}", "role": "viewer"})
 
