@@ -54,6 +54,7 @@ class Sizes:
         python_items: Items of the run whose Python grader crashes now and then.
         generated_requests: Fewest requests generated from the published document, for each database.
         project_requests: Fewest requests generated for two projects of one server.
+        generated_round: Share of a round of these that is sent at a time.
         project_round: Share of a round of requests that is sent at a time.
         grader_calls: Calls of a user's grader that crashes again and again.
         log_kills: SIGKILLs of a server that logs calls, and as many of its recorder.
@@ -106,6 +107,7 @@ class Sizes:
     histories: int
     history_steps: int
     generated_requests: int
+    generated_round: float
     project_requests: int
     project_round: float
     python_items: int
@@ -161,6 +163,7 @@ REDUCED = Sizes(
     histories=1,
     history_steps=12,
     generated_requests=250,
+    generated_round=0.5,
     project_requests=200,
     project_round=0.15,
     python_items=5_000,
@@ -179,7 +182,7 @@ REDUCED = Sizes(
     proxied_bytes=20_000_000,
     slow_connections=1_000,
     webhook_kills=2,
-    upgrade_cuts_apart=30,
+    upgrade_cuts_apart=50,
 )
 
 FULL = Sizes(
@@ -216,6 +219,7 @@ FULL = Sizes(
     histories=8,
     history_steps=100,
     generated_requests=51_000,
+    generated_round=1.0,
     project_requests=100_000,
     project_round=1.0,
     python_items=100_000,

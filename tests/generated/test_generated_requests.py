@@ -29,7 +29,7 @@ def traffic(server: Server, published: dict[str, Any], neighbours: dict[str, Any
 @pytest.fixture(scope="module")
 def record(traffic: Traffic) -> Record:
     """Send everything, once for all tests of this module; each answer is checked when it comes."""
-    traffic.run(SIZES.generated_requests, SEED)
+    traffic.run(SIZES.generated_requests, SEED, SIZES.generated_round)
     return traffic.record
 
 
